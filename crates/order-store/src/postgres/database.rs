@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
-    Timeouts,
-};
+use deadpool::Runtime;
+use deadpool::managed::{Pool, PoolError, TimeoutType, Timeouts};
 use order_application::figures::{Counter, PoolFigures};
 use order_application::{Backoff, StoreError, error_chain};
 use tokio::runtime::Handle;
@@ -16,9 +14,10 @@ use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use super::address::PostgresAddress;
-use super::history::{History, WENT_BACK};
+use super::history::History;
 use super::schema;
 use super::server_failure::ServerFailure;
+use super::servers::{NotConnected, Object, Servers};
 use super::statement_failure::{StatementFailure, unreadable};
 use super::tls;
 use super::url::DatabaseUrl;
@@ -53,7 +52,7 @@ pub(super) const NO_DEADLINES: &str = "\
 
 /// A pool of connections.
 pub(super) struct Database {
-    pool: Pool,
+    pool: Pool<Servers>,
     runtime: Handle,
     deadline: Duration,
     presence: Arc<Presence>,
@@ -72,8 +71,8 @@ enum NoConnection {
     Silent,
     /// The server, or the way to it, says why.
     Refused(Error),
-    /// The pool says why.
-    ByPool(String),
+    /// The pool says why, or what is behind the connection is not used.
+    Other(String),
 }
 
 impl std::fmt::Display for NoConnection {
@@ -83,20 +82,20 @@ impl std::fmt::Display for NoConnection {
             Self::Silent => f.write_str(SILENT),
             // What the pool would say around it ("while creating a new object") helps nobody.
             Self::Refused(error) => f.write_str(&error_chain(error)),
-            Self::ByPool(why) => f.write_str(why),
+            Self::Other(why) => f.write_str(why),
         }
     }
 }
 
-impl From<PoolError> for NoConnection {
-    fn from(error: PoolError) -> Self {
+impl From<PoolError<NotConnected>> for NoConnection {
+    fn from(error: PoolError<NotConnected>) -> Self {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Self::Busy,
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => Self::Silent,
-            PoolError::Backend(error) => Self::Refused(error),
-            PoolError::PostCreateHook(HookError::Message(why)) => Self::ByPool(why.into_owned()),
+            PoolError::Backend(NotConnected::ByServer(error)) => Self::Refused(error),
+            PoolError::Backend(NotConnected::Refused(why)) => Self::Other(why),
             PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
-                Self::ByPool(error_chain(&error))
+                Self::Other(error_chain(&error))
             }
         }
     }
@@ -143,13 +142,11 @@ impl Database {
         presence: &Arc<Presence>,
         history: &Arc<History>,
     ) -> Result<Self, PostgresError> {
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let unusable = |why| PostgresFault::Url(why).at(&url.address);
         let tls = tls::connector(url.verify.as_ref()).map_err(unusable)?;
-        let manager = Manager::from_config(url.config.clone(), tls, recycling);
+        let servers = Servers::new(url, tls, history);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
-        let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
-        let pool = pool.post_create(asked_first(history)).pre_recycle(trusted(history));
+        let pool = Pool::builder(servers).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
         let pool = pool.build().map_err(|error| unusable(error_chain(&error)))?;
         let (presence, history) = (Arc::clone(presence), Arc::clone(history));
         let (runtime, refused, address) = (Handle::current(), Counter::default(), url.address.clone());
@@ -164,6 +161,16 @@ impl Database {
     /// What is known of its log.
     pub(super) fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Whether the URL names others than the one that is served from.
+    pub(super) fn has_several_servers(&self) -> bool {
+        self.pool.manager().are_several()
+    }
+
+    /// Asks those whether one of them has taken over.
+    pub(super) async fn look_at_others(&self) {
+        self.pool.manager().look_at_others().await;
     }
 
     /// Whether there is a connection that nobody uses, or room for one.
@@ -189,7 +196,7 @@ impl Database {
         Err(PostgresFault::Connect(match no_connection {
             NoConnection::Refused(error) => ServerFailure::of_connecting(&error),
             busy @ (NoConnection::Busy | NoConnection::Silent) => ServerFailure::away(busy.to_string()),
-            NoConnection::ByPool(why) => ServerFailure::for_good(why),
+            NoConnection::Other(why) => ServerFailure::for_good(why),
         }))
     }
 
@@ -221,7 +228,7 @@ impl Database {
             }
             Err(NoConnection::Busy) => return Err(self.all_in_use()),
             Err(NoConnection::Refused(error)) => ServerFailure::of_connecting(&error).told(&self.address),
-            Err(why @ (NoConnection::Silent | NoConnection::ByPool(_))) => why.to_string(),
+            Err(why @ (NoConnection::Silent | NoConnection::Other(_))) => why.to_string(),
         };
         // It is there, and whoever waits for a better one waits long. Somebody has been told.
         if let Some(why) = self.history.refused() {
@@ -333,21 +340,4 @@ impl Database {
     pub(super) fn close(&self) {
         self.pool.close();
     }
-}
-
-/// A connection that is made may lead to another database than the one before.
-fn asked_first(history: &Arc<History>) -> Hook {
-    let history = Arc::clone(history);
-    Hook::async_fn(move |client, _| {
-        let history = Arc::clone(&history);
-        Box::pin(async move { history.check(client).await.map_err(HookError::message) })
-    })
-}
-
-/// A connection that was asked before the log went back has to be asked again.
-fn trusted(history: &Arc<History>) -> Hook {
-    let history = Arc::clone(history);
-    Hook::sync_fn(move |_, metrics| {
-        if history.trusts(metrics.created.into()) { Ok(()) } else { Err(HookError::message(WENT_BACK)) }
-    })
 }

@@ -7,13 +7,13 @@
 //! under a connection. Where it is missing, the log has gone back: then a new [`LogHistory`] begins, of which nothing
 //! is known, and whatever was decided in the one before is refused.
 //!
-//! A database with another log, or on a server that loses what it acknowledges, is not used at all.
+//! A database with another log, or on a server that loses what it acknowledges, is not used at all. Neither is an old primary
+//! ([`Primaries`]) once a later one has been seen: it lacks what was written since, and that says nothing of the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use order_application::{Clock, LogHistory, Position, SystemClock, error_chain};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
@@ -23,12 +23,17 @@ use uuid::Uuid;
 
 use super::clock::{ComparedClocks, Reading};
 use super::database::Database;
+use super::primaries::Primaries;
 use super::row::timestamp;
+use super::servers::{Connection, Object};
 use super::statement_failure::is_about_rows;
+use super::timeline::{Timeline, is_not_told, timeline_columns};
 use crate::postgres_error::PostgresFault;
 
 /// How often the database is asked whether it still has the log.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the other servers of the URL are asked whether one of them has taken over.
+const LOOK_AT_OTHERS_EVERY: Duration = Duration::from_secs(5);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -36,12 +41,26 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) const WENT_BACK: &str = "the log has gone back to an earlier state";
 
 /// Which log it is, whether it has an event, and the settings without which nobody serves from it.
-const LOOK: &str = "\
-    SELECT l.identity, l.state = 'copying', (SELECT e.id FROM order_service.events e WHERE e.position = $1), \
-        current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes'), \
-        current_setting('default_transaction_isolation'), current_setting('statement_timeout'), \
-        coalesce(current_setting('transaction_timeout', true), '0'), clock_timestamp() \
-    FROM order_service.log l";
+macro_rules! look {
+    ($more:expr) => {
+        concat!(
+            "SELECT l.identity, l.state = 'copying', \
+             (SELECT e.id FROM order_service.events e WHERE e.position = $1), \
+             current_setting('fsync'), current_setting('synchronous_commit'), \
+             current_setting('full_page_writes'), current_setting('default_transaction_isolation'), \
+             current_setting('statement_timeout'), coalesce(current_setting('transaction_timeout', true), '0'), \
+             clock_timestamp()",
+            $more,
+            " FROM order_service.log l"
+        )
+    };
+}
+const LOOK: &str = look!("");
+/// And which timeline it is on.
+const LOOK_WITH_TIMELINE: &str = look!(concat!(", ", timeline_columns!()));
+/// Where in its rows the database's time is, and the timeline.
+const CLOCK: usize = 9;
+const TIMELINE: usize = 10;
 
 /// An event that the log had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,12 +86,23 @@ pub(super) struct Expected {
     pub(super) user: String,
 }
 
-/// What the store knows of its log. Until it [expects](Self::expect) something, nothing is checked.
+/// What a connection says of the database that it leads to.
+pub(super) struct Looked {
+    known: Known,
+    /// `None` if it was not asked, or does not tell.
+    pub(super) timeline: Option<Timeline>,
+    /// `None` while nothing is expected of it.
+    found: Option<Result<Option<Row>, Error>>,
+    clocks: Option<Reading>,
+}
+
+/// What the store knows of its log. Until it [expects](Self::expect) something, only old primaries are told from new ones.
 pub(super) struct History {
     expected: OnceLock<Expected>,
     /// The number of the history, beside the state for whoever asks often.
     number: AtomicU64,
     state: Mutex<State>,
+    primaries: Primaries,
     /// This machine's and the database's.
     pub(super) clocks: ComparedClocks,
 }
@@ -92,6 +122,7 @@ impl Default for History {
             expected: OnceLock::new(),
             number: AtomicU64::new(0),
             state: Mutex::new(state),
+            primaries: Primaries::default(),
             clocks: ComparedClocks::default(),
         }
     }
@@ -121,8 +152,8 @@ impl History {
         }
     }
 
-    /// Begins a new history, since the log does not have what was known. Whoever asks for the number sees it before anything is
-    /// read on a connection that is made from now on.
+    /// Begins a new history, since the log does not have what was known. (That an old primary does not have it says nothing.)
+    /// Whoever asks for the number sees it before anything is read on a connection that is made from now on.
     pub(super) fn went_back(&self, known: Known) {
         let mut state = self.state();
         if self.number() != known.history {
@@ -157,37 +188,92 @@ impl History {
         is_there
     }
 
-    /// Whether a connection that was made then may be used.
-    pub(super) fn trusts(&self, made: Instant) -> bool {
-        self.state().trusted_since <= made
+    /// Whether a connection may be used: neither was something wrong since it was made, nor has anybody taken over.
+    pub(super) fn trusts(&self, connection: &Connection) -> bool {
+        self.state().trusted_since <= connection.made() && !self.primaries.is_left(connection.timeline())
+    }
+
+    /// Who has been seen as a primary.
+    pub(super) fn primaries(&self) -> &Primaries {
+        &self.primaries
     }
 
     /// Asks a connection whether what is behind it may be used, and says why not.
-    pub(super) async fn check(&self, client: &Client) -> Result<(), String> {
-        let Some(expected) = self.expected.get() else { return Ok(()) };
+    async fn check(&self, connection: &Connection) -> Result<(), String> {
+        let is_told = self.primaries.newest().is_some();
+        let looked = self.look(connection, is_told).await?;
+        if self.primaries.is_left(looked.timeline) {
+            // Behind a pooler, connections may lead to an old primary that led elsewhere when they were made.
+            self.state().trusted_since = Instant::now();
+        }
+        self.judge(looked, connection.server())
+    }
+
+    /// Asks a connection what is behind it, its timeline too if it is likely to tell.
+    pub(super) async fn look(&self, client: &Client, with_timeline: bool) -> Result<Looked, String> {
+        let silent = |_| "the database does not answer".to_owned();
+        let known = self.known();
+        if self.expected.get().is_none() {
+            let asked = timeout(PATIENCE, Timeline::ask(client)).await.map_err(silent)?;
+            let timeline = asked.map_err(|error| error_chain(&error))?;
+            return Ok(Looked { known, timeline, found: None, clocks: None });
+        }
         let asked = SystemClock.now();
-        let (known, looked) = match timeout(PATIENCE, look(client, self.known())).await {
-            Ok((known, Ok(looked))) => (known, looked),
-            Ok((_, Err(error))) if is_about_tables(&error) => {
+        let mut looked = timeout(PATIENCE, look(client, known, with_timeline)).await.map_err(silent)?;
+        let answered = SystemClock.now();
+        let row = looked.found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
+        let database = row.and_then(|row| timestamp(row.try_get(CLOCK).ok()?).ok());
+        looked.clocks = database.map(|database| Reading { asked, database, answered });
+        if with_timeline && looked.timeline.is_none() && looked.found.as_ref().is_some_and(Result::is_ok) {
+            self.primaries.note_untold();
+        }
+        Ok(looked)
+    }
+
+    /// Says whether what was found may be used, and why not. What is on a higher timeline than was seen, and has the log, has taken
+    /// over from all others.
+    pub(super) fn judge(&self, looked: Looked, server: &Arc<str>) -> Result<(), String> {
+        let Looked { known, timeline, found, clocks } = looked;
+        if let Some(why) = self.primaries.refuse_old(timeline, server) {
+            return Err(why);
+        }
+        let (Some(expected), Some(found)) = (self.expected.get(), found) else {
+            self.primaries.note(timeline, server);
+            return Ok(());
+        };
+        let row = match found {
+            Ok(Some(row)) => row,
+            Ok(None) => {
+                return Err(self.refuse("the database has no whole order store: order_service.log is empty"));
+            }
+            Err(error) if is_about_tables(&error) => {
                 return Err(
                     self.refuse(&format!("the database has no whole order store: {}", error_chain(&error)))
                 );
             }
-            Ok((_, Err(error))) => return Err(error_chain(&error)),
-            Err(_) => return Err("the database does not answer".to_owned()),
+            Err(error) => return Err(error_chain(&error)),
         };
-        let Some(row) = looked else {
-            return Err(self.refuse("the database has no whole order store: order_service.log is empty"));
-        };
-        let answered = SystemClock.now();
-        let database = row.try_get(9).map_err(|error| error_chain(&error))?;
-        if let Ok(database) = timestamp(database) {
-            self.clocks.compare(Reading { asked, database, answered });
+        if let Some(reading) = clocks {
+            self.clocks.compare(reading);
         }
-        self.judge(&row, known, expected).map_err(|error| error_chain(&error))?
+        self.judge_row(&row, known, expected, || self.primaries.note(timeline, server))
+            .map_err(|error| error_chain(&error))?
     }
 
-    fn judge(&self, row: &Row, known: Known, expected: &Expected) -> Result<Result<(), String>, Error> {
+    /// Whether what was found is the log that is expected, as far as it tells.
+    pub(super) fn is_the_log(&self, looked: &Looked) -> bool {
+        let Some((expected, found)) = self.expected.get().zip(looked.found.as_ref()) else { return true };
+        let identity = found.as_ref().ok().and_then(|row| row.as_ref()?.try_get::<_, Uuid>(0).ok());
+        identity.is_none_or(|identity| identity == expected.identity)
+    }
+
+    fn judge_row(
+        &self,
+        row: &Row,
+        known: Known,
+        expected: &Expected,
+        has_the_log: impl FnOnce(),
+    ) -> Result<Result<(), String>, Error> {
         let identity: Uuid = row.try_get(0)?;
         if identity != expected.identity {
             let why = format!(
@@ -197,6 +283,7 @@ impl History {
             );
             return Ok(Err(self.refuse(&why)));
         }
+        has_the_log();
         if row.try_get(1)? {
             let why = PostgresFault::Copying.to_string();
             if self.refused().as_ref() != Some(&why) {
@@ -241,6 +328,16 @@ impl History {
     }
 }
 
+/// Looks at the servers again and again that are not served from, for as long as the store is open.
+pub(super) async fn watch_others(database: Arc<Database>) {
+    let mut ticks = tokio::time::interval(LOOK_AT_OTHERS_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while database.has_several_servers() {
+        ticks.tick().await;
+        database.look_at_others().await;
+    }
+}
+
 /// Looks again and again, for as long as the store is open.
 pub(super) async fn watch(history: Arc<History>, database: Arc<Database>) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
@@ -262,15 +359,26 @@ pub(super) async fn watch(history: Arc<History>, database: Arc<Database>) {
     }
 }
 
-/// Without the event, where the server cannot read it: then only reading finds out.
-async fn look(client: &Client, known: Known) -> (Known, Result<Option<Row>, Error>) {
-    let position = known.event.map_or(0, |event| event.position.0.cast_signed());
-    match client.query_typed_opt(LOOK, &[(&position, Type::INT8)]).await {
-        Err(error) if error.code().is_some_and(is_about_rows) => {
-            let looked = client.query_typed_opt(LOOK, &[(&0_i64, Type::INT8)]).await;
-            (Known { event: None, ..known }, looked)
+/// Without the event, where the server cannot read it: then only reading finds out. And without the timeline, where it does
+/// not tell.
+async fn look(client: &Client, known: Known, with_timeline: bool) -> Looked {
+    let (mut known, mut with_timeline) = (known, with_timeline);
+    loop {
+        let position = known.event.map_or(0, |event| event.position.0.cast_signed());
+        let statement = if with_timeline { LOOK_WITH_TIMELINE } else { LOOK };
+        match client.query_typed_opt(statement, &[(&position, Type::INT8)]).await {
+            Err(error) if with_timeline && is_not_told(&error) => with_timeline = false,
+            Err(error) if known.event.is_some() && error.code().is_some_and(is_about_rows) => {
+                known.event = None
+            }
+            Ok(Some(row)) if with_timeline => {
+                return match Timeline::of(&row, TIMELINE) {
+                    Ok(timeline) => Looked { known, timeline, found: Some(Ok(Some(row))), clocks: None },
+                    Err(error) => Looked { known, timeline: None, found: Some(Err(error)), clocks: None },
+                };
+            }
+            found => return Looked { known, timeline: None, found: Some(found), clocks: None },
         }
-        looked => (known, looked),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a database says of itself: its schema, which log it has, and whether that may be served.
 
-use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::objects::Objects;
+use super::servers::Object;
 use super::{PostgresFault, refused, schema};
 
 /// The row of `order_service.log`.

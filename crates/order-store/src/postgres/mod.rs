@@ -7,6 +7,7 @@
 //!   ([`lists`]) are read from a pool.
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
 //! * **History** ([`history`]): whether the log is still the one that it was, and has not gone back.
+//! * **Servers** ([`servers`]): of several, the primary that took over last ([`primaries`]).
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
 //! * **Views** ([`views`]) are repaired where they were found damaged, and rebuilt where an earlier release made them.
@@ -32,11 +33,14 @@ mod pages;
 mod planted_faults;
 mod ports;
 mod prepare;
+mod primaries;
 mod receipts;
 mod row;
 mod schema;
 mod server_failure;
+mod servers;
 mod statement_failure;
+mod timeline;
 mod times;
 mod tls;
 mod url;
@@ -108,8 +112,9 @@ pub struct PostgresStore {
     look_ups: LookUps,
     repairs: Arc<Repairs>,
     history: Arc<History>,
-    /// What goes on beside requests until the store is closed: the announcer, repairs, and looks at the log.
-    background: [JoinHandle<()>; 3],
+    /// What goes on beside requests until the store is closed: the announcer, repairs, and looks at the log and at
+    /// other servers.
+    background: [JoinHandle<()>; 4],
 }
 
 /// Told how much is done, and how much there is in all.
@@ -155,6 +160,7 @@ impl PostgresStore {
                 tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads))),
                 tokio::spawn(Arc::clone(&repairs).run(rows, Arc::clone(&reads))),
                 tokio::spawn(history::watch(Arc::clone(&history), Arc::clone(&reads))),
+                tokio::spawn(history::watch_others(Arc::clone(&reads))),
             ],
             history,
             writer: Writer::start(appends, announcer, options.queue_wait),

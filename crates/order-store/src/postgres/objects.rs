@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use deadpool_postgres::Object;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
+use super::servers::Object;
 use super::{PostgresFault, refused};
 
 /// A table, what is read and written there, and what serving does to it.

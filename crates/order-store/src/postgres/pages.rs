@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use order_application::{
     DueOrder, DuePage, DuePlace, DueQuery, LogHistory, PageLimit, Position, RecordedEvent, StoreError,
     Version,
@@ -20,6 +19,7 @@ use super::row::{
     timestamp,
 };
 use super::schema;
+use super::servers::Object;
 use super::statement_failure::unreadable;
 
 /// Whoever probes does not wait for long.

@@ -1,6 +1,5 @@
 //! What is done with a database before it is used: connect, check the server, bring up the schema.
 
-use deadpool_postgres::Object;
 use tokio_postgres::types::Type;
 
 use super::address::PostgresAddress;
@@ -9,6 +8,7 @@ use super::log_state::{self, LogState};
 use super::objects;
 use super::pages::LOG_END;
 use super::schema::{self, Migrated};
+use super::servers::Object;
 use super::{PostgresFault, PostgresOptions, projection, refused};
 
 /// Checks the server, then the schema, and that the log can be read.

@@ -6,7 +6,6 @@
 //! default, functions under new names); what takes away comes a release later, when nobody uses it any more, and names the
 //! version that stopped using it.
 
-use deadpool_postgres::Object;
 use order_application::error_chain;
 use tokio::time::{Duration, Instant};
 use tokio_postgres::Error;
@@ -15,6 +14,7 @@ use tokio_postgres::types::Type;
 
 use super::database::BACKOFF;
 use super::objects::Objects;
+use super::servers::Object;
 use crate::postgres_error::{PostgresFault, refused};
 
 /// A step of the schema.

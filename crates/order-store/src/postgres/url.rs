@@ -67,6 +67,44 @@ impl DatabaseUrl {
         config.ssl_mode(ssl_mode);
         Ok(Self { address: PostgresAddress::of(&config), config, verify })
     }
+
+    /// How to connect to each of its servers.
+    pub(super) fn servers(&self) -> impl Iterator<Item = Config> {
+        (0..self.config.get_hosts().len()).map(|place| only(&self.config, place))
+    }
+}
+
+/// One of several servers.
+fn only(config: &Config, place: usize) -> Config {
+    let mut one = Config::new();
+    if let Some(host) = config.get_hosts().get(place) {
+        match host {
+            Host::Tcp(name) => one.host(name),
+            Host::Unix(directory) => one.host_path(directory),
+        };
+    }
+    if let Some(address) = config.get_hostaddrs().get(place) {
+        one.hostaddr(*address);
+    }
+    if let Some(port) = config.get_ports().get(place).or(config.get_ports().first()) {
+        one.port(*port);
+    }
+    one.ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding());
+    config.get_user().map(|user| one.user(user));
+    config.get_password().map(|password| one.password(password));
+    config.get_dbname().map(|database| one.dbname(database));
+    config.get_options().map(|options| one.options(options));
+    config.get_application_name().map(|name| one.application_name(name));
+    config.get_connect_timeout().map(|patience| one.connect_timeout(*patience));
+    config.get_tcp_user_timeout().map(|patience| one.tcp_user_timeout(*patience));
+    config.get_keepalives_interval().map(|interval| one.keepalives_interval(interval));
+    config.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
+    one
 }
 
 /// What the driver makes of a URL without the parameters that it does not know.
@@ -84,6 +122,10 @@ fn host_config(url: &str) -> Result<Config, String> {
     // libpq would take the user's name for it, and whoever forgot it would find the orders there.
     if config.get_dbname().is_none() {
         return Err(not_a_url("it names no database, as in postgres://user@host/database"));
+    }
+    let fits = |number: usize, least: usize| number <= least || number == config.get_hosts().len();
+    if !fits(config.get_ports().len(), 1) || !fits(config.get_hostaddrs().len(), 0) {
+        return Err(not_a_url("it has not as many ports or addresses as hosts"));
     }
     name_user(&mut config).map_err(|why| not_a_url(&why))?;
     // Whatever else the hosts are, a standby takes no orders.
@@ -206,6 +248,23 @@ mod tests {
         assert_eq!(socket, Ok("/run/postgresql:5432 (database orders, user shop)".to_owned()));
         let nobody = told("postgres://db/orders").unwrap();
         assert_eq!(nobody, format!("db:5432 (database orders, user {})", whoami::username().unwrap()));
+    }
+
+    #[test]
+    fn each_server_of_a_url_is_connected_to_as_the_url_says() {
+        let url = "postgres://shop:p%40ss@db1:6000,db2:6001/orders?hostaddr=127.0.0.1,127.0.0.2\
+                   &sslmode=require&options=-cgeqo%3Doff&application_name=x&connect_timeout=7&keepalives_idle=5\
+                   &keepalives_interval=6&keepalives_retries=4&channel_binding=require&sslnegotiation=direct";
+        let servers: Vec<Config> = DatabaseUrl::parse(url).unwrap().servers().collect();
+        let alone = |server: &str, address: &str| {
+            let url = url.replace("db1:6000,db2:6001", server).replace("127.0.0.1,127.0.0.2", address);
+            DatabaseUrl::parse(&url).unwrap().config
+        };
+        assert_eq!(servers, [alone("db1:6000", "127.0.0.1"), alone("db2:6001", "127.0.0.2")]);
+        for odd in ["postgres://u@a,b,c/d?port=1,2", "postgres://u@a,b/d?hostaddr=127.0.0.1"] {
+            let fault = DatabaseUrl::parse(odd).map(|url| url.address).unwrap_err();
+            assert!(fault.contains("not as many ports or addresses as hosts"), "{fault}");
+        }
     }
 
     #[test]

@@ -27,9 +27,12 @@ mod postgres_damage_at_random;
 #[cfg(feature = "full-tests")]
 mod postgres_damaged_pages;
 #[cfg(feature = "full-tests")]
+mod postgres_failover;
+#[cfg(feature = "full-tests")]
 mod postgres_fixtures;
 #[cfg(feature = "full-tests")]
 mod postgres_goldens;
+#[cfg(feature = "full-tests")]
 mod postgres_gone_back;
 #[cfg(feature = "full-tests")]
 mod postgres_grants;

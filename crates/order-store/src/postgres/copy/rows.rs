@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::pin::pin;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use order_application::{Position, RecordedEvent};
 use order_domain::OrderId;
 use tokio_postgres::Error;
@@ -14,6 +14,7 @@ use crate::checksum::Covered;
 use crate::copy::NamedCheckpoints;
 use crate::postgres::columns::{column, made_by, parameters, term_columns, view_columns};
 use crate::postgres::row::system_time;
+use crate::postgres::servers::Object;
 use crate::postgres::times::LogTimes;
 use crate::verify::{CheckedOrders, DerivedOrder};
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::{Error, Row};
 
+use crate::postgres::servers::Object;
 use crate::postgres::{PostgresFault, refused};
 
 /// As long as anybody serves, somebody holds a lease, which is renewed each second. Where a holder has just died, another instance

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use order_application::{Position, Receipt, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
@@ -17,6 +17,7 @@ use crate::postgres::columns::{parameters, receipt_columns};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::{LogState, log_state};
 use crate::postgres::row::number;
+use crate::postgres::servers::Object;
 use crate::postgres::verify::{self, LogParts};
 use crate::postgres::{
     PostgresAddress, PostgresError, PostgresFault, ServerFailure, bring_up, check_server, projection,

@@ -5,7 +5,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use deadpool_postgres::Object;
 use order_application::{
     ListQuery, OrderFilter, OrderSummary, OrderView, Position, SearchTerm, Sort, SortKey, TimeRange, Version,
 };
@@ -18,6 +17,7 @@ use crate::list_path::ListPath;
 use crate::postgres::columns::{column, made_by, parameters, term_columns, view_columns};
 use crate::postgres::database::{Database, Parameter};
 use crate::postgres::row::system_time;
+use crate::postgres::servers::Object;
 use crate::postgres::times::zone_of;
 use crate::postgres::{DEADLINE, PostgresStore};
 

@@ -1,7 +1,6 @@
 //! What becomes of what knows of events that the log does not have, if that is accepted: it gives way, as far as it would keep
 //! others from going on or answer somebody. All other views are rebuilt beside serving, as after an upgrade.
 
-use deadpool_postgres::Object;
 use order_application::{Receipt, StoreError};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
@@ -10,6 +9,7 @@ use super::{PLANS, PostgresLoss, find};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::row::read_receipt;
 use crate::postgres::server_failure::ServerFailure;
+use crate::postgres::servers::Object;
 use crate::postgres::views::delete_beyond_end;
 use crate::postgres::{PostgresFault, refused};
 

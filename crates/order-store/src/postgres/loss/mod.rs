@@ -18,7 +18,7 @@ mod kinds;
 mod receipts;
 mod views;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use order_application::Position;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel};
@@ -29,6 +29,7 @@ use super::row::number;
 use super::statement_failure::is_about_rows;
 use super::times::zone_start;
 use super::{PostgresFault, refused};
+use crate::postgres::servers::Object;
 
 pub use kinds::PostgresLoss;
 pub(super) use receipts::lost_event;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use order_application::{OrderView, Position, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
@@ -12,6 +12,7 @@ use super::PostgresLoss;
 use crate::postgres::row::{
     ORDER_COLUMNS, StoredView, event_columns, number, order_columns, read_event, read_order,
 };
+use crate::postgres::servers::Object;
 
 /// What is looked at: views that were written by the last events.
 const LOOKED_AT: i64 = 256;

@@ -8,7 +8,7 @@ mod receipts;
 mod scan;
 mod views;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use order_application::Position;
 use tokio_postgres::{Error, IsolationLevel};
 
@@ -18,6 +18,7 @@ use super::pages::LOG_END;
 use super::row::number;
 use super::times::LogTimes;
 use super::{DEADLINE, PostgresError, PostgresFault, PostgresStore, checkpoints, loss, objects, refused};
+use crate::postgres::servers::Object;
 use crate::verify::{CheckedOrders, Findings, LogCheck, LogRow, Part, VerifyProgress, VerifyReport};
 use scan::LogScan;
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
 use order_application::{
     FoldedOrder, OrderView, RecordedEvent, SearchTerm, StoreError, Unreadable, Version, VersionedOrder,
@@ -15,6 +14,7 @@ use crate::postgres::database::Parameter;
 use crate::postgres::row::{
     EVENT_ORDER_ID, EVENT_ORDER_KEY, EVENT_POSITION, EVENT_VERSION, event_columns, number, read_event,
 };
+use crate::postgres::servers::Object;
 
 const EVENTS: &str = concat!(
     "SELECT ",

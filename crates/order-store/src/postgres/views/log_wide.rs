@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::Object;
 use order_application::{Position, StoreError};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
@@ -11,6 +10,7 @@ use tokio_postgres::types::Type;
 use super::repair::BATCH_DEADLINE;
 use super::write::{BEGIN, LOCK_END, in_transaction};
 use crate::postgres::database::{Database, Parameter};
+use crate::postgres::servers::Object;
 use crate::postgres::times::{ZONE_BITS, zone_of};
 
 /// Zones of one step, for which appends are kept away. It takes a few milliseconds.

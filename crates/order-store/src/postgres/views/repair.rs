@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use order_application::{OrderView, StoreError};
 use tokio::time::sleep;
 use tokio_postgres::Error;
@@ -22,6 +21,7 @@ use crate::postgres::projection;
 use crate::postgres::row::{
     DamagedView, ORDER_CHECKSUM, ORDER_VERSION, StoredView, order_columns, read_order,
 };
+use crate::postgres::servers::Object;
 use crate::rebuild_report::RebuildReport;
 
 /// Most orders of one batch.

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use deadpool_postgres::Object;
 use order_application::SearchTerm;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
@@ -11,6 +10,7 @@ use tokio_postgres::{Error, Row};
 use super::folding::FoldedOrders;
 use super::write::{BEGIN, LOCK_END, in_transaction};
 use crate::postgres::columns::{column, parameters, term_columns};
+use crate::postgres::servers::Object;
 
 /// Those of some orders between two keys. The index by key tells only about where rows are, so the ends spare looking at all.
 const STORED: &str = "SELECT t.kind, t.value, t.key, count(*) FROM order_service.order_terms t \

@@ -1,6 +1,5 @@
 //! Writing rows of views, each statement in a transaction of its own.
 
-use deadpool_postgres::Object;
 use futures_util::future::join3;
 use order_application::OrderView;
 use tokio_postgres::Error;
@@ -8,6 +7,7 @@ use tokio_postgres::types::Type;
 
 use crate::postgres::columns::{column, made_by, parameters, view_columns};
 use crate::postgres::database::Parameter;
+use crate::postgres::servers::Object;
 
 /// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk. The transaction ends by
 /// itself if this machine vanishes before the commit: nobody may keep the log's end.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use order_application::{Append, AppendError, Position, Version};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
@@ -12,6 +11,7 @@ use crate::postgres::columns::{
     Column, column, event_columns, made_by, parameters, receipt_columns, term_columns, view_columns,
 };
 use crate::postgres::history::{History, Known, KnownEvent};
+use crate::postgres::servers::Object;
 
 const APPEND: &str = "SELECT went_back, first_positions, found_versions, keys_taken, waited_micros FROM order_service.append_v2(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
@@ -48,7 +48,10 @@ pub(super) async fn append(
     let statement = &crate::postgres::planted_faults::append_function(APPEND);
     let row = connection.query_typed_one(statement, &parameters(&columns)).await?;
     if row.try_get(0)? {
-        history.went_back(known);
+        // What an old primary lacks is not lost.
+        if !history.primaries().is_left(connection.timeline()) {
+            history.went_back(known);
+        }
         return Ok(Appended::OfAnotherHistory);
     }
     let first_positions: Vec<Option<i64>> = row.try_get(1)?;

@@ -13,7 +13,6 @@ mod trouble;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use order_application::figures::{QueueFigures, Shed, WritingFigures};
 use order_application::{Append, AppendError, Position, StoreError, traces};
 use tokio::task::JoinHandle;
@@ -24,6 +23,7 @@ use super::announcer::Announcer;
 use super::database::{BACKOFF, Database};
 use super::history::WENT_BACK;
 use super::statement_failure::StatementFailure;
+use crate::postgres::servers::Object;
 use append::{Appended, Outcome};
 use queue::{Batch, Queue, QueuedAppend, QueuedAppends, TOO_LATE};
 use rivals::Rivals;

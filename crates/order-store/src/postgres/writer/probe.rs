@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use futures_util::future::join3;
 use order_application::traces::CommandTrace;
 use order_application::{
@@ -16,6 +15,7 @@ use uuid::Uuid;
 use super::append::append;
 use crate::postgres::database::Database;
 use crate::postgres::history::History;
+use crate::postgres::servers::Object;
 
 /// Whoever asks does not wait for long.
 const PATIENCE: Duration = Duration::from_millis(800);
