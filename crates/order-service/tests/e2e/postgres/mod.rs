@@ -29,6 +29,7 @@ mod history;
 mod keys;
 mod log;
 mod model;
+mod old_primary;
 mod one_order;
 mod outages;
 mod passwords;
