@@ -36,7 +36,9 @@ pub struct Opened {
     pub resume_after: Position,
     /// Events that the broker has, whoever published them. Nothing may be published unless the log has them all: others are
     /// another log's. MUST have the last event of each part of the broker, unless that has none any more. Where own events
-    /// may lie behind somebody else's, it MUST also have those that the evidence does not tell of, within a bound.
+    /// may lie behind somebody else's, it MUST also have those that the evidence does not tell of, within a bound. Messages
+    /// that are no events hide nothing; where there are too many of them, and there is no evidence, opening MUST fail as
+    /// [`BrokerError::Misconfigured`].
     pub found: Vec<FoundEvent>,
 }
 

@@ -57,7 +57,24 @@ pub(super) async fn last_event(
     match our_event(options, message)? {
         Some(last) if last.sequence > after => Ok(Search::Found(last)),
         Some(_) => Ok(Search::Nothing),
-        None => search_downwards(options, stream, after, sequence).await,
+        None => {
+            let first = first_of(options, stream, &ours, after).await?;
+            search_downwards(options, stream, after.max(first.saturating_sub(1)), sequence).await
+        }
+    }
+}
+
+/// The sequence of the first message of a subject behind `after`: others' messages before it need not be looked at.
+async fn first_of(
+    options: &NatsOptions,
+    stream: &Stream,
+    subject: &str,
+    after: u64,
+) -> Result<u64, BrokerError> {
+    match stream.get_first_raw_message_by_subject(subject, after + 1).await {
+        Ok(first) => Ok(first.sequence),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+        Err(error) => Err(unavailable(options, error_chain(&error))),
     }
 }
 

@@ -125,6 +125,22 @@ async fn a_stream_with_more_messages_that_are_no_events_than_can_be_looked_at_is
     assert_eq!(open(&options, &Checkpoint::default()).await.found[0].position, Position(22));
 }
 
+#[tokio::test]
+async fn however_many_messages_others_have_a_stream_without_an_event_is_published_to() {
+    let (options, js) = fresh_stream("").await;
+    let prefix = wanted(&options).name.to_lowercase();
+    let other = format!("other-{prefix}");
+    let shared = Config { subjects: vec![format!("{prefix}.>"), other.clone()], ..wanted(&options) };
+    js.create_stream(shared).await.unwrap();
+    for _ in 0..20_010 {
+        js.client().publish(other.clone(), "x".into()).await.unwrap();
+    }
+    send_notes(&options, &js, 2).await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 3)).await.unwrap();
+    assert_eq!(everything(&options).await, [1, 2, 3]);
+}
+
 /// Only what came since the last look is looked at.
 #[tokio::test]
 async fn messages_that_are_no_events_do_not_hide_an_event_that_was_not_sent_here() {
