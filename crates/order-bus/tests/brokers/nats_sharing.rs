@@ -74,13 +74,18 @@ async fn others_messages_in_the_stream_do_no_harm() {
 
 /// Sends so many messages that are no events, under the stream's subjects.
 async fn send_notes(options: &NatsOptions, js: &Context, notes: u64) {
+    let subject = format!("{}.note.x", wanted(options).name.to_lowercase());
+    send_messages(options, js, subject, notes).await;
+}
+
+/// Until the stream has them.
+async fn send_messages(options: &NatsOptions, js: &Context, subject: String, count: u64) {
     let mut stream = js.get_stream(&wanted(options).name).await.unwrap();
     let before = stream.info().await.unwrap().state.last_sequence;
-    let subject = format!("{}.note.x", wanted(options).name.to_lowercase());
-    for _ in 0..notes {
+    for _ in 0..count {
         js.client().publish(subject.clone(), "x".into()).await.unwrap();
     }
-    within(async { while stream.info().await.unwrap().state.last_sequence < before + notes {} }).await;
+    within(async { while stream.info().await.unwrap().state.last_sequence < before + count {} }).await;
 }
 
 #[tokio::test]
@@ -132,9 +137,7 @@ async fn however_many_messages_others_have_a_stream_without_an_event_is_publishe
     let other = format!("other-{prefix}");
     let shared = Config { subjects: vec![format!("{prefix}.>"), other.clone()], ..wanted(&options) };
     js.create_stream(shared).await.unwrap();
-    for _ in 0..20_010 {
-        js.client().publish(other.clone(), "x".into()).await.unwrap();
-    }
+    send_messages(&options, &js, other, 20_010).await;
     send_notes(&options, &js, 2).await;
     let mut opened = open(&options, &Checkpoint::default()).await;
     publish(&mut opened, &events(1, 3)).await.unwrap();

@@ -23,7 +23,7 @@ fn assert_found(breaches: &[Breach], rules: &[Rule]) {
 
 #[test]
 fn a_checkpoint_before_the_acknowledgement_is_found_out() {
-    // Of a topic of which there is no evidence yet a checkpoint is not believed. So it is killed once before.
+    // Of a topic of which there is no evidence yet a checkpoint is not believed either. So it is killed once before.
     let moments = [Moment::AtWork(Duration::from_secs(1)), Moment::Unanswered];
     let Survivor { server, claims, channel, .. } =
         &Survivor::of(Kind::Kafka, moments.into_iter(), |program| {

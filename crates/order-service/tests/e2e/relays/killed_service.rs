@@ -82,7 +82,7 @@ impl Survivor {
             }
             claims.extend(claimed);
         }
-        let server = program().start();
+        let server = spoil(program()).start();
         claims.extend(under_steady_load(server.port(), "last", |progress| {
             wait_for_more(progress, LAST_COMMANDS);
         }));
