@@ -24,6 +24,8 @@ mod in_process;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod nats;
+#[cfg(all(feature = "kafka", feature = "planted-faults"))]
+mod planted_faults;
 mod send_window;
 mod tls;
 mod url;

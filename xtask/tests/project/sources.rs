@@ -40,6 +40,7 @@ const READS_THE_ENVIRONMENT: &[&str] = &[
     "order-domain/src/specification/diagram.rs",
     // Not in a release: see the feature `planted-faults`.
     "order-application/src/planted_faults.rs",
+    "order-bus/src/planted_faults.rs",
     "order-store/src/planted_release.rs",
     "order-store/src/sqlite/planted_faults.rs",
 ];

@@ -148,7 +148,7 @@ fn unknown_owner(topic: &str) -> BrokerError {
 /// Up to where a checkpoint is to be believed. Whoever has moved it forward has not published anything by that.
 fn acknowledged(topic: &str, checkpoint: Position, evidence: &KafkaEvidence) -> Position {
     #[cfg(feature = "planted-faults")]
-    if are_checkpoints_believed() {
+    if crate::planted_faults::checkpoint_before_ack() {
         return checkpoint;
     }
     let up_to = evidence.event.map_or(checkpoint, |event| event.position().min(checkpoint));
@@ -159,12 +159,6 @@ fn acknowledged(topic: &str, checkpoint: Position, evidence: &KafkaEvidence) -> 
         );
     }
     up_to
-}
-
-/// The fault that tests plant: a checkpoint that moves before the acknowledgement, which this would notice, is believed.
-#[cfg(feature = "planted-faults")]
-fn are_checkpoints_believed() -> bool {
-    std::env::var_os("ORDER_SERVICE_PLANTED_FAULT").is_some_and(|planted| planted == "checkpoint-before-ack")
 }
 
 /// What a topic surely lacks of what was published up to a position, where nothing else is known of it. One that had messages
