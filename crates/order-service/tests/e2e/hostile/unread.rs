@@ -162,15 +162,18 @@ fn pages_of_a_few_huge_events_that_nobody_takes_cost_little() {
     });
 }
 
+/// A request of whose body so much has come.
+fn unfinished_body(come: usize) -> Vec<u8> {
+    let head = format!(
+        "POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
+    );
+    (head + &" ".repeat(come)).into_bytes()
+}
+
 #[test]
 fn bodies_that_are_never_finished_are_bounded_together() {
     besiege(server(), |server, siege| {
-        let mut request = format!(
-            "POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
-        )
-        .into_bytes();
-        request.resize(request.len() + BODY_BYTES - 1, b' ');
-        let mut unfinished = crowd(server.port(), 1_000, &request);
+        let mut unfinished = crowd(server.port(), 1_000, &unfinished_body(BODY_BYTES - 1));
         siege.hold(A_WHILE);
         let refused: Vec<_> = unfinished.iter_mut().filter_map(already_answered).collect();
         assert_eq!(count_of(&refused, 503), refused.len());
@@ -191,12 +194,7 @@ fn bodies_that_are_never_finished_are_bounded_together() {
 #[test]
 fn bodies_of_which_a_little_has_come_take_no_more_memory_than_is_counted() {
     besiege(server(), |server, siege| {
-        let mut request = format!(
-            "POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
-        )
-        .into_bytes();
-        request.resize(request.len() + 17_000, b' ');
-        let unfinished = crowd(server.port(), 1_000, &request);
+        let unfinished = crowd(server.port(), 1_000, &unfinished_body(17_000));
         siege.hold(A_WHILE);
         drop(unfinished);
     });
