@@ -239,18 +239,18 @@ fn whoever_says_no_more_with_the_last_of_its_body_still_gets_its_answer() {
             r#"{{"order_id":"late-{number}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
         );
         let request = crate::http::post("/orders", &order);
-        let (head, _) = request.split_at(request.len() - order.len());
+        let head =
+            request[..request.len() - order.len()].replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
         let (head, body) = match is_in_chunks {
             true => (
                 head.replace(&format!("content-length: {}", order.len()), "transfer-encoding: chunked"),
                 format!("{:x}\r\n{order}\r\n0\r\n\r\n", order.len()),
             ),
-            false => (head.to_owned(), order.clone()),
+            false => (head, order.clone()),
         };
         let mut client = server.connect();
         client.send(head.as_bytes()).unwrap();
-        // Until its body is waited for.
-        std::thread::park_timeout(Duration::from_millis(2));
+        assert_eq!(client.head().unwrap().0, 100, "its body is waited for");
         client.send(body.as_bytes()).unwrap();
         client.writing_end().shutdown(Shutdown::Write).unwrap();
         assert_eq!(client.answer().unwrap().status, 201, "{number}");

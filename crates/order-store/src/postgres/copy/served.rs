@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Leases that anybody has ever had.
 const LEASES: &str = "SELECT name, beat FROM order_service.checkpoints WHERE epoch > 0";
 
-/// Most connections that are told.
+/// Who else is connected, ten at most: they are for people to read.
 const CONNECTED: &str = "\
     SELECT DISTINCT a.usename::text, host(a.client_addr), a.application_name FROM pg_stat_activity a \
     WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() \
