@@ -9,7 +9,7 @@ use rdkafka::admin::AdminOptions;
 use rdkafka::{Offset, TopicPartitionList};
 use test_servers::kafka::KafkaServer;
 
-use crate::contract::{checkpoint, event, events, until_it_fails};
+use crate::contract::{assert_left_alone, checkpoint, event, events, until_it_fails};
 use crate::kafka_support::{admin, broker, fresh_topic, opened, options, publish, send_note, send_notes};
 
 fn bootstrap() -> String {
@@ -86,15 +86,7 @@ async fn a_topic_with_more_messages_that_are_no_events_than_can_be_looked_at_is_
     publish(&mut relay, &events(1, 20)).await.unwrap();
     let kept = checkpoint(20, &relay);
     send_notes(&bootstrap(), &topic, 100_010);
-    for unknown in [
-        Checkpoint::default(),
-        Checkpoint { position: Position(20), evidence: None },
-        Checkpoint { position: Position(20), evidence: Some("{}".into()) },
-    ] {
-        let refused = broker(&options).open(&unknown).await.err().expect("it is opened");
-        let BrokerError::Misconfigured(why) = &refused else { panic!("{refused:?}") };
-        assert!(why.contains(&topic) && why.contains("Nothing is published"), "{why}");
-    }
+    assert_left_alone(&broker(&options), &topic).await;
     let mut known = opened(&options, &kept).await;
     assert_eq!(known.resume_after, Position(20));
     publish(&mut known, &events(21, 22)).await.unwrap();

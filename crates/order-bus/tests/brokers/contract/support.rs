@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    BrokerError, BrokerLog, BrokerReader, Checkpoint, Delivery, EventContext, Opened, Position,
+    Broker, BrokerError, BrokerLog, BrokerReader, Checkpoint, Delivery, EventContext, Opened, Position,
     RecordedEvent, Version,
 };
 use order_domain::{OrderId, Timestamp};
@@ -55,6 +55,19 @@ pub(crate) fn previous_id(position: u64) -> Option<Uuid> {
 
 pub(crate) fn events(from: u64, to: u64) -> Vec<RecordedEvent> {
     (from..=to).map(event).collect()
+}
+
+/// Asserts that a relay that knows nothing of what was published there publishes nothing either, and says where.
+pub(crate) async fn assert_left_alone(broker: &dyn Broker, place: &str) {
+    for unknown in [
+        Checkpoint::default(),
+        Checkpoint { position: Position(20), evidence: None },
+        Checkpoint { position: Position(20), evidence: Some("{}".into()) },
+    ] {
+        let refused = broker.open(&unknown).await.err().expect("it is opened");
+        let BrokerError::Misconfigured(why) = &refused else { panic!("{refused:?}") };
+        assert!(why.contains(place) && why.contains("Nothing is published"), "{why}");
+    }
 }
 
 pub(crate) fn checkpoint(position: u64, opened: &Opened) -> Checkpoint {
